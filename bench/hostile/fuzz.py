@@ -64,7 +64,7 @@ def calls(person: Person, other: Person) -> list[Call]:
 
 @dataclass
 class Tally:
-    """What came of the requests; `broken` has the first bytes of each kind of fault."""
+    """The requests that were sent, their answers, and the faults: `broken` has the first bytes of each kind."""
 
     sent: int = 0
     connections: int = 0

@@ -1,4 +1,4 @@
-"""nginx with the shipped configuration and the wire agree on where each request ends, whatever a client sends."""
+"""nginx with the shipped configuration and the wire agree on where each request ends, of malformed requests too."""
 
 from __future__ import annotations
 

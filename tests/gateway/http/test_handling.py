@@ -118,7 +118,7 @@ def handler(connection: Written, script: Step, headers: dict[str, str] | None = 
 
 
 async def run(connection: Written, script: Step, headers: dict[str, str] | None = None) -> Scripted:
-    """What a handler with this script has done."""
+    """Run a handler with this script, and return it."""
     made = handler(connection, script, headers)
     await made.run([])
     assert made not in handling._running

@@ -63,7 +63,7 @@ class Reference(RuleRouter):
 
 
 def found(routes: Routes, path: str) -> Found | None:
-    """What the lookup finds."""
+    """The handler's class and its arguments for a path; None if there is none."""
     handler = routes.find(path)
     return None if handler is None else (handler[0], list(handler[1]))
 
@@ -108,7 +108,7 @@ HEADS = st.builds(
 
 
 def read(make: Callable[[], HTTPServerRequest]) -> tuple[Any, ...] | str:
-    """What is read of a head, or why it is refused."""
+    """The attributes of a request that was read from a head, or the error with which it is refused."""
     try:
         request = make()
     except HTTPInputError as error:

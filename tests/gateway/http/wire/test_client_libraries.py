@@ -1,4 +1,4 @@
-"""What programs use to speak HTTP, each with a gateway on each wire: httpx, requests, http.client, curl and websockets."""
+"""HTTP clients of other projects work with a gateway on each wire: httpx, requests, http.client, curl and websockets."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ FRAME = b"\x81\x85\0\0\0\0hello"  # a text, masked with zeros
 
 
 class Handled:
-    """What handlers have seen, and what they wait for."""
+    """The requests, parts and ends that handlers have seen, and the events that they wait for."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
