@@ -158,6 +158,7 @@ class ClientTransport(Stream, asyncio.BufferedProtocol):
     def close(self) -> None:
         """End the connection, without what it has not sent."""
         if not self._is_closed:
+            self._answers.remove(self)  # `connection_lost` is called in a later tick, for which the bounds cannot wait
             self._transport.abort()
 
     def write(self, data: bytes) -> asyncio.Future[None]:

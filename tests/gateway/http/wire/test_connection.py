@@ -310,6 +310,22 @@ def test_a_slow_reader_is_no_hindrance_and_is_disconnected_when_it_receives_noth
     run(scenario)
 
 
+@pytest.mark.timeout(60)
+def test_many_answers_that_nobody_reads_close_the_oldest_connections() -> None:
+    async def scenario(wire: Wire) -> None:
+        for _ in range(6):  # in one tick of the loop: together they are beyond the bound of all
+            await wire.client(GET % b"large")
+        await until_async(lambda: len(wire.server.connections) == 1)
+        connection = next(iter(wire.server.connections))
+        assert wire.server.unsent.bytes == connection.unsent > 0
+        other = await wire.client(GET % b"other")
+        assert b"/other 0;" in await received(other, b";")
+        connection.close()
+        assert not wire.server.unsent.bytes
+
+    run(scenario)
+
+
 def test_a_slow_reader_gets_all_and_its_next_request_is_answered() -> None:
     async def scenario(wire: Wire) -> None:
         client = await wire.client(GET % b"large" + GET % b"next")
