@@ -10,6 +10,7 @@ from tornado.httputil import HTTPHeaders, HTTPInputError
 
 MAX_POOLED = 64  # parsers are used again: an idle connection has none
 REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) (HTTP/1\.[01])\r\n")
+UPGRADE = re.compile(rb"^upgrade:", re.IGNORECASE | re.MULTILINE)
 CHUNK_SIZE = re.compile(rb"0*([0-9A-Fa-f]{1,8})[;\r]")
 TOO_MANY_DIGITS = re.compile(rb"[0-9A-Fa-f]{17}")  # for a size, which need not be waited for
 MAX_CHUNK_LINE_BYTES = 1024  # with its extensions; also of a trailer
@@ -28,7 +29,6 @@ class RequestParser:
 
     def __init__(self) -> None:
         self._llhttp = HttpRequestParser(self)
-        self._is_reusable = True
         self._clear()
 
     def _clear(self) -> None:
@@ -45,7 +45,7 @@ class RequestParser:
 
     def release(self) -> None:
         """Let the parser read another connection's request, if this one ended as it should."""
-        if self.is_complete and self._is_reusable and self.keeps_alive and len(_pool) < MAX_POOLED:
+        if self.is_complete and self.keeps_alive and len(_pool) < MAX_POOLED:
             self._clear()
             _pool.append(self)
 
@@ -67,25 +67,29 @@ class RequestParser:
 
     def _feed_with(self, head: bytes, end_of_method: int) -> None:
         try:
-            self._feed(head)
+            self._feed_without_upgrade(head)
         except HttpParserInvalidMethodError:  # of llhttp's list; a handler answers 405
             self._llhttp = HttpRequestParser(self)
-            self._feed(b"POST" + head[end_of_method:])
+            self._feed_without_upgrade(b"POST" + head[end_of_method:])
+
+    def _feed_without_upgrade(self, head: bytes) -> None:
+        """Parse a head. With an upgrade llhttp skips the body, which would be read as the next request: so the head is parsed once
+        more without it, of which only the end counts."""
+        try:
+            self._llhttp.feed_data(head)
+        except HttpParserUpgrade:  # it is for a handler to accept that
+            self._llhttp = HttpRequestParser(self)
+            self.is_complete = False
+            self._llhttp.feed_data(UPGRADE.sub(b"x:", head))
 
     def feed(self, data: bytes) -> bytes:
         """Parse a part of the body, and return it without its framing. Raises HTTPInputError."""
         try:
-            self._feed(data)
+            self._llhttp.feed_data(data)
         except HttpParserError as error:
             raise HTTPInputError(str(error)) from None
         body, self.body = self.body, []
         return body[0] if len(body) == 1 else b"".join(body)
-
-    def _feed(self, data: bytes) -> None:
-        try:
-            self._llhttp.feed_data(data)
-        except HttpParserUpgrade:  # it is for a handler to accept that; else the connection goes on
-            self._is_reusable = False
 
     def headers(self) -> HTTPHeaders:
         """The headers of the request. They belong to the caller from then on."""

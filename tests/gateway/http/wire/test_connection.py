@@ -351,6 +351,20 @@ def test_bytes_after_an_upgrade_belong_to_the_websocket() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("body", [b"Content-Length: 5\r\n\r\nGET /", b"Transfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\n0\r\n\r\n"])
+@pytest.mark.parametrize("method", [b"GET", b"POST", b"ODD"])
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+def test_a_request_that_offers_an_upgrade_has_its_body(method: bytes, protocol: bytes, body: bytes) -> None:
+    async def scenario(wire: Wire) -> None:
+        head = b" /first HTTP/1.1\r\nHost: test\r\nupgrade: %s\r\nConnection: Upgrade\r\n" % protocol
+        client = await wire.client((method + head + body) * 2 + GET % b"next")
+        data = await received(client, b"/next 0;")
+        assert data.count(b"HTTP/1.1 ") == 3
+        assert data.count(b"HTTP/1.1 405 " if method == b"ODD" else b"/first 5;") == 2
+
+    run(scenario)
+
+
 def test_a_handler_hears_that_its_client_has_disconnected() -> None:
     async def scenario(wire: Wire) -> None:
         client = await wire.client(GET % b"late")
