@@ -189,6 +189,7 @@ ODD_HEADERS = (
     "Transfer\xadEncoding: chunked",
     "Upgrade: websocket",
     "Upgrade: h2c",
+    "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings",
     "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
     "Keep-Alive: timeout=5",
     "Proxy-Connection: keep-alive",
