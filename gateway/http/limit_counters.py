@@ -104,28 +104,30 @@ class UnsharedWindows:
         window.unshared += amount
         window.limit = hit.limit
         if window.queue is not SOON and (10 * window.unshared >= hit.limit or 2 * window.count >= hit.limit):
-            self._append(self.soon, window, SOON, is_urgent=hit.limit <= URGENT_LIMIT and hit.window_s >= LONG_WINDOW_S)
+            self._announce(self.soon, window, SOON, is_urgent=hit.limit <= URGENT_LIMIT and hit.window_s >= LONG_WINDOW_S)
         elif window.queue is NO_QUEUE and hit.window_s >= LONG_WINDOW_S:
-            self._append(self.later, window, LATER)
+            self._announce(self.later, window, LATER)
 
     def check(self, window: _Window) -> None:
         """Note that others have counted in a window."""
         if window.unshared and window.queue is not SOON and 2 * window.count >= window.limit:
-            self._append(self.soon, window, SOON)
+            self._announce(self.soon, window, SOON)
 
-    def _append(self, windows: deque[_Window], window: _Window, queue: int, *, is_urgent: bool = False) -> None:
-        if len(windows) >= self._max_windows:
-            windows.popleft().queue = NO_QUEUE
+    def _announce(self, windows: deque[_Window], window: _Window, queue: int, *, is_urgent: bool = False) -> None:
+        self._append(windows, window, queue)
+        self._schedule(is_urgent)
+
+    def _append(self, windows: deque[_Window], window: _Window, queue: int) -> None:
+        if len(windows) >= self._max_windows and (oldest := windows.popleft()).queue is queue:
+            oldest.queue = NO_QUEUE
         windows.append(window)
         window.queue = queue
-        self._schedule(is_urgent)
 
     def promote(self) -> None:
         """Let what is to be known later be known soon."""
         for window in self.later:
             if window.queue is LATER:
-                window.queue = SOON
-                self.soon.append(window)
+                self._append(self.soon, window, SOON)
         self.later.clear()
 
     def first(self, most: int) -> list[Amount]:

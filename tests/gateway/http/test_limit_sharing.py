@@ -14,7 +14,7 @@ from conf import Settings
 from gateway.delivery.listeners import ChannelListener
 from gateway.http import limit_sharing
 from gateway.http.errors import ProblemError
-from gateway.http.limit_counters import Amount, Hit, MemoryCounters
+from gateway.http.limit_counters import Amount, Hit, MemoryCounters, UnsharedWindows, _Window
 from gateway.http.limit_sharing import Counts
 from gateway.http.rate_limits import RateLimits
 from jobs.infra import channel
@@ -263,5 +263,15 @@ def test_what_waits_to_be_announced_is_bounded() -> None:
     for number in range(100):
         shared.counters.hit([Hit(f"address:{number}", 5, 3600), Hit(f"long:{number}", 500, 3600), Hit(f"short:{number}", 5, 1)])
     assert len(shared.unshared.soon) == len(shared.unshared.later) == len(shared.counters) == 10
-    shared.unshared.promote()
-    assert len(shared.unshared.soon) <= 20
+    for number in range(100):  # without a channel, nothing leaves
+        shared.unshared.promote()
+        shared.counters.hit([Hit(f"later:{number}", 500, 3600)])
+    assert len(shared.unshared.soon) == 10
+
+
+def test_a_window_is_announced_once_also_if_too_many_wait() -> None:
+    unshared = UnsharedWindows(2, lambda _: None)
+    ana, ben, cy = _Window("ana"), _Window("ben"), _Window("cy")
+    for window, amount in ((ana, 1), (ana, 100), (ben, 1), (cy, 1), (ana, 1)):
+        unshared.add(window, amount, Hit(window.key, 500, 3600))
+    assert unshared.first(10) == [Amount("ana", 0.0, 102)]
