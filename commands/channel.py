@@ -112,6 +112,7 @@ class ChannelBroker:
         self._connections: set[_Member] = set()
         self._joined: dict[int, _Member] = {}  # by their numbers, the oldest first
         self._socket: socket.socket | None = None
+        self._inode = 0  # of the socket's file
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop_requested = asyncio.Event()
         self._stopping = False
@@ -119,7 +120,7 @@ class ChannelBroker:
 
     def start(self) -> None:
         """Open the socket and start the thread: from here on, processes may connect. Raises OSError."""
-        self._socket = _listen(self.path)
+        self._socket = self._open()
         self._thread.start()
 
     def stop(self) -> None:
@@ -131,7 +132,9 @@ class ChannelBroker:
         if self._thread.is_alive():
             self._thread.join(STOP_TIMEOUT_S)
         with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
+            if self.path.stat().st_ino == self._inode:  # else it is another broker's, of a `serve` that has started meanwhile
+                self.path.unlink()
+        with contextlib.suppress(OSError):
             if self.path.parent.name.startswith(FOLDER_PREFIX):
                 self.path.parent.rmdir()
 
@@ -160,6 +163,11 @@ class ChannelBroker:
         for member in others:
             member.deliver(sender.number, body)
 
+    def _open(self) -> socket.socket:
+        listening = _listen(self.path)
+        self._inode = self.path.stat().st_ino
+        return listening
+
     def _run(self) -> None:
         while not self._stopping:
             try:
@@ -171,7 +179,7 @@ class ChannelBroker:
     async def _serve(self) -> None:
         """Serve until stopped, or until somebody has removed the socket's file."""
         self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
-        listening, self._socket = self._socket or _listen(self.path), None
+        listening, self._socket = self._socket or self._open(), None
         server = await self._loop.create_unix_server(lambda: _Member(self), sock=listening, backlog=BACKLOG)
         try:
             while not self._stopping and self.path.exists():

@@ -191,6 +191,13 @@ def test_a_new_broker_takes_the_place_of_one_that_was_killed(broker: ChannelBrok
     assert not other.path.exists()
 
 
+def test_a_broker_that_stops_leaves_the_socket_of_its_successor(broker: ChannelBroker) -> None:
+    with running_broker(broker.path) as other:
+        broker.stop()
+        ChannelConnection(str(other.path)).close()
+    assert not other.path.exists()
+
+
 def test_the_socket_comes_back_when_somebody_removes_it(broker: ChannelBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     broker.stop()
     monkeypatch.setattr(channel, "CHECK_INTERVAL_S", 0.05)
