@@ -177,6 +177,13 @@ class ChannelListener(BusListener):
         CHANNEL_LOST_TOTAL.labels("sent").inc()
         return False
 
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until what was sent is on its way, at most so long. Return whether it is."""
+        connection = self._connection
+        with contextlib.suppress(OSError):  # it was cut off
+            return connection is not None and connection.flush(timeout_s)
+        return False
+
     def _listen(self) -> None:
         with contextlib.closing(ChannelConnection(self._path)) as connection:
             connection.send(channel.JOIN, b"")

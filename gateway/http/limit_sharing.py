@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from itertools import islice
 
@@ -22,6 +23,7 @@ from jobs.infra import channel
 ANNOUNCE_EVERY_S = 0.05
 ANNOUNCE_LATER_S = 1.0
 MAX_WINDOWS_PER_MESSAGE = 400  # with the longest callers 200 KB; the loop needs 0.3 ms for it
+LAST_ANNOUNCEMENT_S = 0.2  # 50,000 windows need 0.08 s
 PAUSE_S = 0.005  # between two messages of many windows
 
 
@@ -55,9 +57,10 @@ class LimitSharing:
         return self._listener.down
 
     def announce_all(self) -> None:
-        """Announce what others do not know, since this gateway stops."""
+        """Announce what others do not know, since this gateway stops. Wait for the channel, at most LAST_ANNOUNCEMENT_S."""
         self._promote()
-        while self._send():
+        deadline = time.monotonic() + LAST_ANNOUNCEMENT_S
+        while self._send() and self._listener.flush(deadline - time.monotonic()):
             pass
 
     def _promote(self) -> None:

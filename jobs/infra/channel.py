@@ -12,6 +12,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -124,6 +125,17 @@ class ChannelConnection:
             if not received:
                 raise ConnectionResetError("the channel was closed")
         return list(self._frames.split(received))
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until the broker has read what was sent, at most so long. Return whether it has."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLOUT)
+        deadline = time.monotonic() + timeout_s
+        while self._unsent and (left_s := deadline - time.monotonic()) > 0:
+            poll.poll(left_s * 1000)
+            with self._sending:
+                self._flush()
+        return not self._unsent
 
     def close(self) -> None:
         """End the connection."""

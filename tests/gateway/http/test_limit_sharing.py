@@ -19,7 +19,7 @@ from gateway.http.limit_sharing import Counts
 from gateway.http.rate_limits import RateLimits
 from jobs.infra import channel
 from tests.channel_broker import running_broker
-from tests.waiting import until_async
+from tests.waiting import LIMIT_S, until_async
 
 LIMITS = {"limit_send": "100/hour", "limit_login": "5/hour", "limit_bytes": "1000/day", "limit_events": "1000/day"}
 
@@ -101,6 +101,21 @@ def test_a_gateway_that_starts_again_has_the_counts_of_before(broker: ChannelBro
                     await waiting
                 await new.hit("send", "user:1")
                 await until_async(lambda: count(first, "send", "user:1") == 61)
+
+    asyncio.run(run())
+
+
+def test_a_gateway_that_stops_announces_thousands_of_callers_that_the_others_do_not_know(
+    broker: ChannelBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limit_sharing, "LAST_ANNOUNCEMENT_S", LIMIT_S)
+
+    async def run() -> None:
+        async with gateway(broker) as first:
+            async with gateway(broker) as old:
+                for number in range(20_000):
+                    old.hit_all(("send",), f"user:{'x' * 80}{number}")
+            await until_async(lambda: len(first._users) == 20_000)
 
     asyncio.run(run())
 
