@@ -52,9 +52,11 @@ class Connection(ClientTransport):
         self._advance()
 
     def drained(self) -> None:
-        """Begin the next request, for which the answer before had to be received."""
-        if self._pending and self._exchange is None:
-            asyncio.get_running_loop().call_soon(self._advance)
+        """Wait for the next request, or begin it: the answer before has been received."""
+        if self._exchange is None:
+            self._server.deadlines[self] = time.monotonic() + self._server.idle_s
+            if self._pending:
+                asyncio.get_running_loop().call_soon(self._advance)
 
     def lost(self) -> None:
         """Tell the receiver of the request that the connection has ended."""
@@ -234,8 +236,7 @@ class Connection(ClientTransport):
         if exchange.ends_connection:
             self._parser = self._body = None
             self.end(has_unread=self.lingers)
-        elif not self.closed():
-            self._server.deadlines[self] = time.monotonic() + self._server.idle_s
+        elif self._drained is None and not self.closed():
             self.drained()
 
     def _refuse(self, slug: str) -> None:

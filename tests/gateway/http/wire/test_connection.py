@@ -337,6 +337,18 @@ def test_a_slow_reader_gets_all_and_its_next_request_is_answered() -> None:
     run(scenario)
 
 
+def test_a_connection_is_idle_when_its_client_has_received_the_answer() -> None:
+    async def scenario(wire: Wire) -> None:
+        client = await wire.client(GET % b"large")
+        await until_async(lambda: wire.server.unsent.bytes)
+        assert not wire.server.deadlines  # a slow reader has those of unsent answers
+        while "sent" not in wire.handled.paths:
+            await asyncio.get_running_loop().sock_recv(client, 1 << 20)
+        await until_async(lambda: wire.server.deadlines)
+
+    run(scenario)
+
+
 def test_bytes_after_an_upgrade_belong_to_the_websocket() -> None:
     async def scenario(wire: Wire) -> None:
         client = await wire.client(HANDSHAKE + FRAME)
