@@ -1,8 +1,7 @@
 """The tail: a thread that finds events which other processes committed, and reads the log on from the hub's head.
 
-A hint wakes it (gateway/delivery/bus.py). Should that be lost, or on SQLite where nothing sends one, it checks by itself: twice a
-second, or on SQLite more often, where `PRAGMA data_version` costs 2 µs and changes when another connection committed. It keeps no
-transaction open.
+A hint wakes it (gateway/delivery/bus.py). Should one be lost, or nothing send any, it checks by itself: twice a second, or more
+often on SQLite, where `PRAGMA data_version` costs 2 µs and changes when another connection committed. It keeps no transaction open.
 """
 
 from __future__ import annotations
