@@ -3,7 +3,7 @@
 Each gateway counts by itself and announces what the others should know (UnsharedWindows says what that is): at once when it has
 announced nothing for ANNOUNCE_EVERY_S or the limit is a low one, else when that time is over. So beyond a limit, each gateway lets
 through at most what reaches it in that time. One that starts, or has missed messages, gets the counts from the one that has run for
-longest.
+longest, or if that does not answer, from all.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from jobs.infra import channel
 ANNOUNCE_EVERY_S = 0.05
 ANNOUNCE_LATER_S = 1.0
 MAX_WINDOWS_PER_MESSAGE = 400  # with the longest callers 200 KB; the loop needs 0.3 ms for it
+ANSWER_WITHIN_S = 1.0  # by the oldest, which may hang
 LAST_ANNOUNCEMENT_S = 0.2  # 50,000 windows need 0.08 s
 PAUSE_S = 0.005  # between two messages of many windows
 
@@ -46,6 +47,7 @@ class LimitSharing:
         self._timer: asyncio.Handle | None = None
         self._is_due_now = False
         self._later_timer: asyncio.Handle | None = None
+        self._answer_timer: asyncio.Handle | None = None
         self._answers: dict[int, asyncio.Task[None]] = {}  # by the gateway that requested the counts
         self._of_users, self._of_strangers = users.share(self._schedule), strangers.share(self._schedule)
         listener.handlers |= {channel.COUNTS: self._receive, channel.COUNTS_REQUEST: self._receive_request}
@@ -124,8 +126,16 @@ class LimitSharing:
     def _request(self) -> None:
         self._announce()
         self._listener.send(channel.COUNTS_REQUEST, b"", channel.TO_OLDEST)
+        self._stop_waiting_for_answer()
+        self._answer_timer = self._loop.call_later(ANSWER_WITHIN_S, self._listener.send, channel.COUNTS_REQUEST, b"")
+
+    def _stop_waiting_for_answer(self) -> None:
+        if self._answer_timer is not None:
+            self._answer_timer.cancel()
 
     def _add(self, counts: Counts) -> None:
+        if counts.are_totals:
+            self._stop_waiting_for_answer()
         for counters, amounts in ((self._users, counts.users), (self._strangers, counts.strangers)):
             add = counters.add_total if counts.are_totals else counters.add
             for amount in amounts:

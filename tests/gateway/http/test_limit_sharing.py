@@ -105,6 +105,24 @@ def test_a_gateway_that_starts_again_has_the_counts_of_before(broker: ChannelBro
     asyncio.run(run())
 
 
+def test_a_gateway_gets_the_counts_from_another_one_if_the_oldest_hangs(
+    broker: ChannelBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limit_sharing, "ANSWER_WITHIN_S", 0.05)
+
+    async def run() -> None:
+        async with gateway(broker) as oldest, gateway(broker) as second:
+            assert oldest._sharing is not None
+            oldest._sharing._listener.handlers[channel.COUNTS_REQUEST] = lambda *_: None
+            for _ in range(60):
+                await second.hit("send", "user:1")
+            await until_async(lambda: count(oldest, "send", "user:1") == 60)
+            async with gateway(broker) as third:
+                await until_async(lambda: count(third, "send", "user:1") == 60)
+
+    asyncio.run(run())
+
+
 def test_a_gateway_that_stops_announces_thousands_of_callers_that_the_others_do_not_know(
     broker: ChannelBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
