@@ -191,7 +191,8 @@ def test_a_new_broker_takes_the_place_of_one_that_was_killed(broker: ChannelBrok
     assert not other.path.exists()
 
 
-def test_a_broker_that_stops_leaves_the_socket_of_its_successor(broker: ChannelBroker) -> None:
+def test_a_broker_that_stops_leaves_the_socket_of_its_successor(broker: ChannelBroker, join: Connect) -> None:
+    join()  # it serves, and is not just looking for its file
     with running_broker(broker.path) as other:
         broker.stop()
         ChannelConnection(str(other.path)).close()
