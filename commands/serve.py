@@ -114,16 +114,16 @@ def _greet(settings: Settings) -> None:
 @contextmanager
 def _channel(settings: Settings) -> Iterator[None]:
     """Run the channel of the processes that are started meanwhile: without Redis, it carries typing, presence and limits."""
-    broker = ChannelBroker(socket_path(settings.data_dir, settings.port))
-    try:
-        broker.start()
-        os.environ[VARIABLE] = str(broker.path)
-    except OSError as error:
-        logger.warning("channel_not_opened: each gateway has its own typing, presence and limits: %s", error)
-    try:
+    os.environ.pop(VARIABLE, None)  # one that this process has inherited is another installation's
+    with ExitStack() as opened:
+        try:
+            broker = ChannelBroker(socket_path(settings.data_dir, settings.port))
+            opened.callback(broker.stop)
+            broker.start()
+            os.environ[VARIABLE] = str(broker.path)
+        except OSError as error:
+            logger.warning("channel_not_opened: each gateway has its own typing, presence and limits: %s", error)
         yield
-    finally:
-        broker.stop()
 
 
 def _discard_uploads(settings: Settings) -> None:

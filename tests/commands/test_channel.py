@@ -1,5 +1,6 @@
 """The broker of the local channel forwards frames in order, and neither a slow member nor garbage disturbs the others."""
 
+import os
 import socket
 import stat
 from collections.abc import Callable, Iterator
@@ -8,9 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from commands import channel
+from commands import channel, serve
 from commands.channel import MAX_WAITING_BYTES, ChannelBroker, socket_path
-from jobs.infra.channel import HEAD, JOIN, LOST, MAX_BODY_BYTES, TO_ALL, TO_OLDEST, ChannelConnection, Frame, FrameError, encode
+from conf import Settings
+from jobs.infra.channel import (
+    HEAD,
+    JOIN,
+    LOST,
+    MAX_BODY_BYTES,
+    TO_ALL,
+    TO_OLDEST,
+    VARIABLE,
+    ChannelConnection,
+    Frame,
+    FrameError,
+    encode,
+)
 from tests.channel_broker import running_broker
 from tests.waiting import LIMIT_S, until
 
@@ -230,6 +244,20 @@ def test_an_error_in_the_broker_closes_the_connections_and_it_goes_on(
         assert received(second, 1) == [b"hi"]
         for each in (first, second):
             each.close()
+
+
+@pytest.mark.parametrize("part", ["socket_path", "ChannelBroker.start"])
+def test_a_serve_whose_channel_cannot_be_opened_goes_on_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, part: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setenv(VARIABLE, "another installation's")
+    monkeypatch.setattr(f"commands.serve.{part}", fail)
+    with serve._channel(Settings(_env_file=None, data_dir=tmp_path)):  # type: ignore[call-arg]
+        assert VARIABLE not in os.environ
+    assert "channel_not_opened" in caplog.text
 
 
 def test_the_path_is_short_enough_for_a_socket(tmp_path: Path) -> None:
