@@ -56,6 +56,7 @@ class Bus:
             self._listeners.append(NotifyListener(check_log, known_head))
         if settings.redis_url is None and (path := channel.path()) is not None:
             self.channel = ChannelListener(path, check_log, known_head)
+            self.channel.loop = self._loop
             self.channel.handlers[channel.EPHEMERAL] = lambda _, content: self._receive_ephemeral(content)
             self._listeners.append(self.channel)
 

@@ -4,6 +4,7 @@ the log, so no event is missed.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import threading
@@ -156,13 +157,15 @@ class ChannelListener(BusListener):
     """Receives hints and messages of other kinds from the other processes of this `serve`, and sends them.
 
     `handlers` are called with the sender's number and the content of a message of their kind, and `gap_handlers` after messages may
-    have been missed: all on this thread.
+    have been missed: all on this thread. It reads on when the `loop`, if there is one, has done what they passed to it: while that
+    hangs, messages are dropped by the channel and do not fill the memory.
     """
 
     def __init__(self, path: str, check_log: Callable[[], None], known_head: Callable[[], int]) -> None:
         super().__init__(check_log, known_head)
         self.handlers: dict[bytes, Callable[[int, bytes], None]] = {}
         self.gap_handlers: list[Callable[[], None]] = []
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._path = path
         self._connection: ChannelConnection | None = None
 
@@ -191,9 +194,19 @@ class ChannelListener(BusListener):
             try:
                 self._catch_up()
                 while not self._stopping.is_set():
-                    self._receive(connection.receive(RECEIVE_TIMEOUT_S))
+                    if frames := connection.receive(RECEIVE_TIMEOUT_S):
+                        self._receive(frames)
+                        self._wait_for_loop()
             finally:
                 self._connection = None
+
+    def _wait_for_loop(self) -> None:
+        if self.loop is not None:
+            done = threading.Event()
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self.loop.call_soon_threadsafe(done.set)
+                while not done.wait(RECEIVE_TIMEOUT_S) and not self._stopping.is_set():
+                    pass
 
     def _catch_up(self) -> None:
         self._connected()

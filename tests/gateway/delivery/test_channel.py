@@ -1,5 +1,6 @@
 """Gateways with a local channel and without Redis share typing, presence, hints and limits; without it each goes on alone."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,7 +18,7 @@ from tests.gateway.client import problem
 from tests.gateway.running import Gateway
 from tests.gateway.transports import sees_come_online
 from tests.stores import Database
-from tests.waiting import until
+from tests.waiting import until, until_async
 
 Pair = tuple[Gateway, Gateway]
 LIMIT = 30
@@ -142,6 +143,31 @@ def test_a_listener_that_missed_messages_counts_them_and_reads_the_log(listening
     assert reads.acquire(timeout=60)
     until(lambda: gaps == [1])
     assert CHANNEL_LOST_TOTAL.labels("received")._value.get() == before + 3
+
+
+@pytest.mark.only("sqlite")
+def test_a_listener_whose_loop_hangs_does_not_read_on(listening: Listening) -> None:
+    listener, broker, _ = listening
+    (member,) = broker._joined.values()
+    received: list[bytes] = []
+    listener.handlers[b"t"] = lambda _, content: received.append(content)
+
+    async def hang() -> None:
+        listener.loop = asyncio.get_running_loop()
+        with closing(ChannelConnection(str(broker.path))) as gateway:
+
+            def drops() -> bool:
+                gateway.send(channel.TO_ALL, b"t" + b"x" * 100_000)
+                return member._dropped > 0
+
+            until(drops)
+        await until_async(lambda: not member._is_full)
+        with closing(ChannelConnection(str(broker.path))) as gateway:
+            gateway.send(channel.TO_ALL, b"tend")
+            await until_async(lambda: received[-1] == b"end")
+
+    asyncio.run(hang())
+    listener.loop = None
 
 
 @pytest.mark.only("sqlite")
