@@ -8,6 +8,7 @@ from io import BytesIO
 from PIL import Image
 
 from models.files.file import READY, File
+from models.log import event
 from tests.gateway.client import Client
 from tests.gateway.stored_files import objects_of
 from tests.models.stored_files import store_blob
@@ -42,4 +43,5 @@ def make_ready(owner: Client, file: int, thumbnail: bytes, width: int, height: i
     """Give a picture that nobody has looked at its thumbnail."""
     with owner.gateway.store():
         blob = store_blob(objects_of(owner.gateway), thumbnail)
-        File.update(state=READY, thumbnail=blob, width=width, height=height).where(File.id == file).execute()
+        with event.transaction():  # which waits until the gateway is not writing
+            File.update(state=READY, thumbnail=blob, width=width, height=height).where(File.id == file).execute()
