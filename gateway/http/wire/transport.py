@@ -53,6 +53,7 @@ class ClientTransport(Stream, asyncio.BufferedProtocol):
 
     __slots__ = (
         "_drained",
+        "_ends_when_drained",
         "_failure",
         "_is_closed",
         "_is_paused",
@@ -71,6 +72,7 @@ class ClientTransport(Stream, asyncio.BufferedProtocol):
         self._is_paused = False  # whether the transport does not read
         self._is_closed = False
         self._written = 0
+        self._ends_when_drained = False
         self._drained: asyncio.Future[None] | None = None  # done when the system has accepted everything
         self._failure: BaseException | None = None
 
@@ -121,7 +123,10 @@ class ClientTransport(Stream, asyncio.BufferedProtocol):
             self._answers.remove(self)
             if not drained.done():
                 drained.set_result(None)
-            self.drained()
+            if self._ends_when_drained:
+                self.end(has_unread=True)
+            else:
+                self.drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio's callback: the connection has ended."""
@@ -191,7 +196,7 @@ class ClientTransport(Stream, asyncio.BufferedProtocol):
         if not has_unread or self.closed():
             self._transport.close()
         elif self._drained is not None:
-            self._drained.add_done_callback(lambda _: self.end(has_unread=True))
+            self._ends_when_drained = True
         else:
             with contextlib.suppress(OSError):  # no descriptor is left
                 Lingering.begin(self.duplicate())

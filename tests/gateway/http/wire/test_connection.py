@@ -432,3 +432,17 @@ def test_an_error_of_a_receiver_ends_its_connection_alone(
 
     run(scenario)
     assert [record.name for record in caplog.records if record.levelname == "ERROR"] == [connection_module.__name__]
+
+
+def test_a_refusal_behind_an_answer_that_is_not_received_yet_arrives_after_it() -> None:
+    async def scenario(wire: Wire) -> None:
+        client = await wire.client(GET % b"large" + b"broken\r\n\r\n")
+        await until_async(lambda: wire.server.unsent.bytes)
+        (connection,) = wire.server.connections
+        connection._refuse("malformed")  # type: ignore[attr-defined]
+        connection._drained.cancel()  # type: ignore[attr-defined]  # by one who waited for the answer
+        data = await received(client)
+        assert data.count(b"x") >= 8 << 20
+        assert data.endswith(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    run(scenario)
